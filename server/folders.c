@@ -47,7 +47,7 @@ static int open_folder(const char *path)
 
     if (error != 0) {
         message_error("%s: %s", message_escape(path), vine_error_text(error));
-        return STATUS_FAILED;
+        return status_of_error(error);
     }
     if (lstat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
         message_error("%s: it is no folder", message_escape(path));
@@ -81,7 +81,7 @@ static int lock(const char *folder, char path[VINE__PLACE_BYTES], int *ret_fd)
                       (int)holder);
     else
         message_error("%s: %s", message_escape(path), vine_error_text(error));
-    return error == -EBUSY ? STATUS_TRY_AGAIN : STATUS_FAILED;
+    return status_of_error(error);
 }
 
 int folders_open(const struct vine__places *places, struct folders *ret_folders)

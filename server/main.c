@@ -146,12 +146,12 @@ static int load_conf(const struct server_values *values, struct program *program
 
     if (values->config != NULL && access(path, R_OK) != 0) {
         message_error("%s: %m", message_escape(path));
-        return STATUS_USAGE;
+        return errno == EACCES ? STATUS_DENIED : STATUS_USAGE;
     }
     error = vine__server_conf_load(path, &program->conf, &problem);
     if (error != 0) {
         message_error("%s", message_escape(problem.text));
-        return error == -EINVAL ? STATUS_USAGE : STATUS_FAILED;
+        return error == -EINVAL ? STATUS_USAGE : status_of_error(error);
     }
     program->mounts = values->mount || program->conf.mounts_pools;
     if (program->mounts && geteuid() != 0) {

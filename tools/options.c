@@ -9,6 +9,7 @@
 #include "utils/assert.h"
 #include "utils/config.h"
 
+#include "human.h"
 #include "message.h"
 
 struct parser {
@@ -25,6 +26,13 @@ static int check_bounds(const struct option *option, uint64_t value)
 
 static const char *what_it_takes(const struct option *option, int error, char *text, size_t size)
 {
+    if (option->kind == OPTION_SIZE && option->max > 0 && error == -ERANGE) {
+        char least[HUMAN_MAX], most[HUMAN_MAX];
+
+        snprintf(text, size, "from %s to %s", human_binary(option->min, least),
+                 human_binary(option->max, most));
+        return text;
+    }
     if (option->kind == OPTION_SIZE)
         return error == -ERANGE ? "a number of bytes below 2^64"
                                 : "a number of bytes (such as 256K or 1M)";
@@ -78,6 +86,8 @@ bool options_set(const struct option *option, const char *said, const char *text
         break;
     case OPTION_SIZE:
         error = vine__parse_size(text, place);
+        if (error == 0 && option->max > 0)
+            error = check_bounds(option, *(const uint64_t *)place);
         break;
     case OPTION_TIME:
         error = vine__parse_duration(text, place);

@@ -55,10 +55,6 @@ static int open_piece(struct addition *addition, enum vine__vm_file file, const 
 {
     struct piece *const piece = &addition->pieces[addition->piece_count];
 
-    if (addition->piece_count == PIECES_MAX) {
-        message_error("a machine has up to %d disks", VINE__VM_DISKS_MAX);
-        return STATUS_USAGE;
-    }
     for (size_t i = 0; disk != NULL && i < addition->piece_count; i++) {
         const char *const other = addition->pieces[i].disk;
 
@@ -74,7 +70,7 @@ static int open_piece(struct addition *addition, enum vine__vm_file file, const 
     piece->file = file;
     piece->disk = disk != NULL ? strndup(disk, disk_length) : NULL;
     addition->piece_count++;
-    return STATUS_DONE;
+    return disk != NULL ? pools_check_disk(piece->disk) : STATUS_DONE;
 }
 
 /* NAME=FILE: the file is a disk, and the configuration says so, unless it has said it already; but
@@ -220,10 +216,26 @@ static int open_boot(struct addition *addition, const struct add_values *values)
     return status;
 }
 
+/* Whether it can mean anything at all. */
+static int check(const struct addition *addition, const struct add_values *values)
+{
+    if (!vine__vm_is_new_name(addition->name)) {
+        message_error("%s: " VINE__VM_NEW_NAME_RULE, message_escape(addition->name));
+        return STATUS_USAGE;
+    }
+    if (values->disks.count + values->read_only_disks.count > VINE__VM_DISKS_MAX) {
+        message_error("a machine has up to %d disks", VINE__VM_DISKS_MAX);
+        return STATUS_USAGE;
+    }
+    return STATUS_DONE;
+}
+
 static int prepare(struct addition *addition, const struct add_values *values)
 {
-    int status = configure(addition, values);
+    int status = check(addition, values);
 
+    if (status == STATUS_DONE)
+        status = configure(addition, values);
     if (status == STATUS_DONE)
         status = open_boot(addition, values);
     if (status == STATUS_DONE)

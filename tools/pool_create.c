@@ -47,12 +47,18 @@ static int create(const struct create_values *values, const char *folder, const 
 
 static int run_create(const struct arguments *arguments)
 {
+    const struct create_values *const values = arguments->values;
     char *folder, *name;
     int status = pools_name(arguments->operands[0], &folder, &name);
 
     if (status != STATUS_DONE)
         return status;
-    status = create(arguments->values, folder, name);
+    if ((arguments->given & 1) != 0 && values->size_bytes < VINE__POOL_BYTES_MIN) {
+        message_error("--size: a pool has at least 16 MiB");
+        status = STATUS_USAGE;
+    }
+    if (status == STATUS_DONE)
+        status = create(values, folder, name);
     free(folder);
     free(name);
     return status;

@@ -21,7 +21,7 @@ static const struct option rm_options[] = {
     {.name = "json",
      .kind = OPTION_FLAG,
      .offset = offsetof(struct rm_values, json),
-     .help = "print the names of what was removed as JSON"},
+     .help = "print names and UIDs of what was removed as JSON"},
 };
 
 static const char *const rm_description[] = {

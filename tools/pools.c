@@ -37,12 +37,17 @@ int pools_name(const char *operand, char **ret_folder, char **ret_name)
     *ret_folder = slash != NULL ? strndup(operand, slash > operand ? (size_t)(slash - operand) : 1)
                                 : strdup(".");
     *ret_name = strndup(name, is_image ? length - 4 : length);
-    if (*ret_folder != NULL && *ret_name != NULL)
+    const bool is_there = *ret_folder != NULL && *ret_name != NULL;
+
+    if (is_there && vine__pool_is_name(*ret_name))
         return STATUS_DONE;
+    if (is_there)
+        message_error("%s: " VINE__POOL_NAME_RULE, message_escape(*ret_name));
+    else
+        message_error("out of memory");
     free(*ret_folder);
     free(*ret_name);
-    message_error("out of memory");
-    return STATUS_FAILED;
+    return is_there ? STATUS_USAGE : STATUS_FAILED;
 }
 
 int pools_open(const char *operand, enum vine__pool_use use, const char *point,
@@ -170,21 +175,38 @@ static int remove_all(struct vine__pool_change *change, void *context,
     return error;
 }
 
+int pools_check_disk(const char *name)
+{
+    if (vine__vm_is_name(name))
+        return STATUS_DONE;
+    message_error("the disk \"%s\": " VINE__VM_NAME_RULE, message_escape(name != NULL ? name : ""));
+    return STATUS_USAGE;
+}
+
+json_t *pools_vm_json(const struct vine__pool_vm *vm)
+{
+    return json_pack("{s:s, s:s}", "name", vm->entry.name, "uid", vm->entry.uid);
+}
+
 int pools_remove(const char *pool_name, char **names, size_t count, bool json)
 {
     struct removal removal = {.names = names, .count = count};
     const struct vine__pool_contents *contents;
     struct vine__pool *pool = NULL;
+    json_t *const removed = json_array();
     int status = pools_open(pool_name, VINE__POOL_OWN, NULL, &pool, &contents);
 
+    for (size_t i = 0; status == STATUS_DONE && i < count; i++) {
+        const struct vine__pool_vm *const vm = vine__pool_find(contents, names[i]);
+
+        if (vm != NULL)
+            (void)json_array_append_new(removed, pools_vm_json(vm));
+    }
     if (status == STATUS_DONE)
         status = pools_change(pool, remove_all, &removal);
     vine__pool_close(pool);
-    if (status != STATUS_DONE || !json)
-        return status;
-    json_t *const removed = json_array();
-
-    for (size_t i = 0; i < count; i++)
-        (void)json_array_append_new(removed, json_string(names[i]));
-    return json_print(json_pack("{s:o}", "removed", removed));
+    if (status == STATUS_DONE && json)
+        return json_print(removed);
+    json_decref(removed);
+    return status;
 }

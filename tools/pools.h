@@ -6,6 +6,8 @@
 #ifndef VINE_TOOLS_POOLS_H
 #define VINE_TOOLS_POOLS_H
 
+#include <jansson.h>
+
 #include "vmm/pool/change.h"
 #include "vmm/pool/pool.h"
 
@@ -38,6 +40,12 @@ int pools_change(struct vine__pool *pool, pools_change_fn work, void *context);
 /* The same, whose problem is the caller's to tell. Returns 0 or an error. */
 int pools_try(struct vine__pool *pool, pools_change_fn work, void *context,
               struct vine__problem *problem);
+
+/* Whether a disk can be called so. Returns a status, which was told. */
+int pools_check_disk(const char *name);
+
+/* Its name and its UID. NULL: no memory. */
+json_t *pools_vm_json(const struct vine__pool_vm *vm);
 
 /* Remove machines, as one change. Returns a status, which was told. */
 int pools_remove(const char *pool_name, char **names, size_t count, bool json);

@@ -53,7 +53,7 @@ struct option {
     const char *value; /* how help calls the value; NULL for flags */
     const char *help;  /* one sentence without a full stop */
     const char *key;   /* of the configuration that sets it too, or NULL */
-    uint64_t min, max; /* of an OPTION_COUNT; 0, 0: any */
+    uint64_t min, max; /* of an OPTION_COUNT or OPTION_SIZE; 0, 0: any */
     /* Of an option without a key: the value if nobody gives one; in parentheses, what is done then.
      * Or NULL. */
     const char *fallback;

@@ -20,6 +20,7 @@ struct vm_file {
     const char *path; /* where it comes from; NULL: it is taken away */
     struct vine__source source;
     const struct vine__pool_vm *former;
+    json_t *told; /* its name and UID, where one was found */
 };
 
 /* A disk that is new is the last of the configuration's list; one that goes is taken out of it. */
@@ -108,7 +109,7 @@ static int configure_root(struct vm_server *server, const char *uid, bool is_rea
     return status;
 }
 
-static int change_by_server(const struct vm_file *file)
+static int change_by_server(struct vm_file *file)
 {
     const enum vine_server_action action = file->file == VINE__VM_KERNEL ? VINE_SERVER_UPLOAD_KERNEL
                                            : file->file == VINE__VM_INITRD
@@ -125,6 +126,7 @@ static int change_by_server(const struct vm_file *file)
     status = vm_server_upload(server, vm_server_number(server, action), vm.uid, file->path);
     if (status == STATUS_DONE && file->file == VINE__VM_DISK)
         status = configure_root(server, vm.uid, file->values->is_read_only);
+    file->told = vm_json(&vm);
     vm_server_close(server);
     return status;
 }
@@ -165,8 +167,10 @@ static int change_in_pool(struct vm_file *file)
         status = pools_source(file->path, &file->source);
     if (status == STATUS_DONE)
         status = vm_files_open(file->values->pool, file->vm, &pool, &file->former);
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        file->told = pools_vm_json(file->former);
         status = pools_change(pool, change_file, file);
+    }
     vine__pool_close(pool);
     if (file->source.fd >= 0)
         (void)close(file->source.fd);
@@ -192,9 +196,12 @@ int vm_file_run(const struct arguments *arguments, enum vine__vm_file file)
         return STATUS_USAGE;
     }
     status = vm_files_check_place(values->pool, values->socket);
+    if (status == STATUS_DONE && change.disk != NULL)
+        status = pools_check_disk(change.disk);
     if (status == STATUS_DONE)
         status = values->pool != NULL ? change_in_pool(&change) : change_by_server(&change);
-    if (status != STATUS_DONE || !values->json)
-        return status;
-    return json_print(json_pack("{s:s}", "vm", change.vm));
+    if (status == STATUS_DONE && values->json)
+        return json_print(change.told);
+    json_decref(change.told);
+    return status;
 }

@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "json.h"
+#include "message.h"
 #include "pools.h"
 #include "status.h"
 #include "verb.h"
@@ -25,6 +26,8 @@ struct limits_values {
 
 enum limits_option { MEMORY = 1, PROCESSORS, TOTAL, CPU_PERCENT, CPU_WEIGHT, PROCESSES };
 
+#define ALL_LIMITS ((UINT64_C(2) << PROCESSES) - (UINT64_C(1) << MEMORY))
+
 struct limits {
     const struct arguments *arguments;
     const struct vine__pool_vm *vm;
@@ -42,6 +45,7 @@ static void set(const struct arguments *arguments, enum limits_option option, js
         (void)json_object_set_new(object, key, json_unsigned(value));
 }
 
+/* Where there is no limit nothing is said of limits. */
 static void set_all(const struct arguments *arguments, json_t *json)
 {
     const struct limits_values *const values = arguments->values;
@@ -57,6 +61,8 @@ static void set_all(const struct arguments *arguments, json_t *json)
     set(arguments, CPU_PERCENT, object, "cpu_percent", values->cpu_percent);
     set(arguments, CPU_WEIGHT, object, "cpu_weight", values->cpu_weight);
     set(arguments, PROCESSES, object, "processes", values->processes);
+    if (json_object_size(object) == 0)
+        (void)json_object_del(json, "limits");
 }
 
 static int change(struct vine__pool_change *change, void *context, struct vine__problem *problem)
@@ -72,7 +78,7 @@ static int change(struct vine__pool_change *change, void *context, struct vine__
     return error;
 }
 
-static int change_by_server(const struct arguments *arguments)
+static int change_by_server(const struct arguments *arguments, json_t **ret_told)
 {
     const struct limits_values *const values = arguments->values;
     struct vm_server *server;
@@ -88,19 +94,22 @@ static int change_by_server(const struct arguments *arguments)
         status = vm_configuration_set(server, vm.uid, json);
         json_decref(json);
     }
+    *ret_told = vm_json(&vm);
     vm_server_close(server);
     return status;
 }
 
-static int change_in_pool(const struct arguments *arguments)
+static int change_in_pool(const struct arguments *arguments, json_t **ret_told)
 {
     const struct limits_values *const values = arguments->values;
     struct limits limits = {.arguments = arguments};
     struct vine__pool *pool = NULL;
     int status = vm_files_open(values->pool, arguments->operands[0], &pool, &limits.vm);
 
-    if (status == STATUS_DONE)
+    if (status == STATUS_DONE) {
+        *ret_told = pools_vm_json(limits.vm);
         status = pools_change(pool, change, &limits);
+    }
     vine__pool_close(pool);
     return status;
 }
@@ -108,13 +117,21 @@ static int change_in_pool(const struct arguments *arguments)
 static int run_limits(const struct arguments *arguments)
 {
     const struct limits_values *const values = arguments->values;
+    json_t *told = NULL;
     int status = vm_files_check_place(values->pool, values->socket);
 
+    if (status == STATUS_DONE && (arguments->given & ALL_LIMITS) == 0) {
+        message_error("say which limit changes; `vine vm show` and `vine pool show` tell what they "
+                      "are");
+        status = STATUS_USAGE;
+    }
     if (status == STATUS_DONE)
-        status = values->pool != NULL ? change_in_pool(arguments) : change_by_server(arguments);
-    if (status != STATUS_DONE || !values->json)
-        return status;
-    return json_print(json_pack("{s:s}", "vm", arguments->operands[0]));
+        status = values->pool != NULL ? change_in_pool(arguments, &told)
+                                      : change_by_server(arguments, &told);
+    if (status == STATUS_DONE && values->json)
+        return json_print(told);
+    json_decref(told);
+    return status;
 }
 
 #define VALUE(field) .offset = offsetof(struct limits_values, field)

@@ -50,6 +50,8 @@ static const struct option log_options[] = {
      .letter = 'n',
      .kind = OPTION_SIZE,
      VALUE(bytes),
+     .min = 1,
+     .max = VM_LOG_BYTES_MAX,
      .value = "SIZE",
      .help = "of its end, at most 64 KiB",
      .fallback = "64K"},

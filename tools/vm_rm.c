@@ -45,7 +45,7 @@ static const struct option rm_options[] = {
     {.name = "json",
      .kind = OPTION_FLAG,
      VALUE(json),
-     .help = "print the names of what was removed as JSON"},
+     .help = "print names and UIDs of what was removed as JSON"},
 };
 
 #undef VALUE

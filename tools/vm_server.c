@@ -31,11 +31,10 @@ struct vm_server {
     int fd;
     int broken; /* the status of what made it useless, or STATUS_DONE */
     uint32_t permissions;
-    const char *about; /* whom requests are about, or NULL */
+    char about[208]; /* whom requests are about, before what is wrong */
     uint64_t silent_ns;
     enum vine_server_error error;
-    enum vine_server_error expected; /* which is not told; VINE_SERVER_E_DONE: none */
-    bool is_learning;                /* what it may: no error is told */
+    uint32_t expected; /* bits of errors that are not told */
     char *first; /* of an answer whose shape tells errors: the string that was none, or NULL */
     size_t first_bytes;
     int64_t first_integer;
@@ -55,18 +54,8 @@ static int break_off(struct vm_server *server, int status)
 
 void vm_server_speak_of(struct vm_server *server, const char *name)
 {
-    server->about = name;
-}
-
-/* Whom it is about, before what is wrong. */
-static const char *about(const struct vm_server *server)
-{
-    return server->about != NULL ? message_escape(server->about) : "";
-}
-
-static const char *colon(const struct vm_server *server)
-{
-    return server->about != NULL ? ": " : "";
+    (void)snprintf(server->about, sizeof(server->about), "%.200s%s",
+                   name != NULL ? message_escape(name) : "", name != NULL ? ": " : "");
 }
 
 int vm_server_nonsense(struct vm_server *server, const char *what)
@@ -91,6 +80,8 @@ static int out_of_memory(struct vm_server *server)
 static int status_of(enum vine_server_error error)
 {
     switch (error) {
+    case VINE_SERVER_E_BAD_VALUE:
+        return STATUS_USAGE;
     case VINE_SERVER_E_DENIED:
         return STATUS_DENIED;
     case VINE_SERVER_E_TIMED_OUT:
@@ -109,15 +100,15 @@ static int refused(struct vm_server *server, uint64_t number, const char *text)
 {
     server->error =
         number <= VINE_SERVER_E_NO_CLIENT ? (enum vine_server_error)number : VINE_SERVER_E_FAILED;
-    if (server->error != server->expected && !server->is_learning)
-        message_error("%s%sthe server says: %s", about(server), colon(server),
+    if ((server->expected >> server->error & 1) == 0)
+        message_error("%sthe server says: %s", server->about,
                       text[0] != '\0' ? message_escape(text) : "no");
     return status_of(server->error);
 }
 
 void vm_server_expect(struct vm_server *server, enum vine_server_error error)
 {
-    server->expected = error;
+    server->expected = 1U << error;
 }
 
 enum vine_server_error vm_server_error(const struct vm_server *server)
@@ -502,7 +493,7 @@ static int send_text(struct vm_server *server, const char *bytes, size_t size)
 static int begin(struct vm_server *server)
 {
     if (server->broken != STATUS_DONE) {
-        message_error("%s%s%s: the connection has ended", about(server), colon(server),
+        message_error("%s%s: the connection has ended", server->about,
                       message_escape(server->path));
         return server->broken;
     }
@@ -700,57 +691,43 @@ static int connect_to(struct vm_server *server)
                                              : STATUS_NO_APPLIANCE;
 }
 
-/* Whether it may do what this asks: to count VMs, or the status of one that nobody has. */
-static int try_to_ask(struct vm_server *server, uint32_t number, const char *kinds,
-                      uint32_t permission)
+/* Who is not denied it has what it needs. */
+static int try_to_ask(struct vm_server *server, uint32_t number)
 {
+    const struct vine__command *const command = vine__command_find(number);
+    const int status = vm_server_ask(server, number, command->parameters, "");
     int64_t count;
-    const int status = vm_server_ask(server, number, kinds, "");
 
     if (server->broken != STATUS_DONE)
         return server->broken;
     if (status != STATUS_DENIED)
-        server->permissions |= permission;
+        server->permissions |= command->needs;
     return status == STATUS_DONE ? vm_server_integer(server, &count) : STATUS_DONE;
 }
 
-/* Who may not be told its permissions has them all the same, and learns them by what is denied. */
-static int try_all(struct vm_server *server)
-{
-    int status = try_to_ask(server, VINE_SERVER_COUNT, "", VINE_SERVER_MANAGE_LOCAL_VM);
-
-    if (status == STATUS_DONE)
-        status = try_to_ask(server, VINE_SERVER_STATUS, "s", VINE_SERVER_RUN_LOCAL_VM);
-    if (status == STATUS_DONE)
-        status = try_to_ask(server, VINE_SERVER_OVER_ALL + VINE_SERVER_COUNT, "",
-                            VINE_SERVER_MANAGE_ALL_VM);
-    if (status == STATUS_DONE)
-        status = try_to_ask(server, VINE_SERVER_OVER_ALL + VINE_SERVER_STATUS, "s",
-                            VINE_SERVER_RUN_ALL_VM);
-    return status;
-}
-
-/* Its permissions, which say whether it asks over all. */
+/* Its permissions, which say whether it asks over all. Who may not be told them has them all the
+ * same: how many VMs there are, and the status of one that nobody has, is denied or is not. */
 static int learn(struct vm_server *server)
 {
-    int64_t word = -1;
-    int status = send_text(server, "1,1\n", 4);
+    static const uint32_t needs_one[] = {VINE_SERVER_COUNT, VINE_SERVER_STATUS,
+                                         VINE_SERVER_OVER_ALL + VINE_SERVER_COUNT,
+                                         VINE_SERVER_OVER_ALL + VINE_SERVER_STATUS};
+    int64_t word = 0;
+    int status;
 
+    server->expected = 1U << VINE_SERVER_E_DENIED | 1U << VINE_SERVER_E_NO_VM;
+    status = vm_server_ask(server, VINE_SERVER_PERMISSIONS, "");
     if (status == STATUS_DONE)
-        status = take_head(server, server->silent_ns, VINE_SERVER_PERMISSIONS);
-    if (status == STATUS_DONE)
-        status = take_integer(server, &word);
-    if (status == STATUS_DONE && (word < -1 || word > UINT16_MAX))
-        status = vm_server_nonsense(server, "permissions that are none");
-    if (status != STATUS_DONE)
-        return status;
-    if (word >= 0) {
-        server->permissions = (uint32_t)word;
-        return STATUS_DONE;
+        status = vm_server_integer(server, &word);
+    if (word > UINT16_MAX)
+        return vm_server_nonsense(server, "permissions that are none");
+    server->permissions = (uint32_t)word;
+    if (status == STATUS_DENIED && server->broken == STATUS_DONE) {
+        status = STATUS_DONE;
+        for (size_t i = 0; status == STATUS_DONE && i < 4; i++)
+            status = try_to_ask(server, needs_one[i]);
     }
-    server->is_learning = true;
-    status = try_all(server);
-    server->is_learning = false;
+    server->expected = 0;
     return status;
 }
 

@@ -69,7 +69,7 @@ int vm_server_ask_waiting(struct vm_server *server, uint64_t timeout_ms, uint32_
  * and the connection is of no use any more. */
 int vm_server_upload(struct vm_server *server, uint32_t number, const char *uid, const char *path);
 
-/* Whom requests are about from now on, which errors name; NULL: nobody. It stays the caller's. */
+/* Whom requests are about from now on, which errors name; NULL: nobody. */
 void vm_server_speak_of(struct vm_server *server, const char *name);
 
 /* This error is the caller's to tell from now on. VINE_SERVER_E_DONE: none is. */

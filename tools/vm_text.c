@@ -10,12 +10,10 @@
 #include "status.h"
 #include "vm_verbs.h"
 
-#define LOG_BYTES_MAX (64U << 10)
-
 int vm_log_get(struct vm_server *server, const char *uid, uint64_t bytes_max, char **ret_log,
                size_t *ret_size)
 {
-    const uint64_t most = bytes_max == 0 || bytes_max > LOG_BYTES_MAX ? LOG_BYTES_MAX : bytes_max;
+    const uint64_t most = bytes_max != 0 ? bytes_max : VM_LOG_BYTES_MAX;
     const int status =
         vm_server_ask(server, vm_server_number(server, VINE_SERVER_LOGS), "si", uid, (int64_t)most);
 

@@ -9,6 +9,8 @@
 
 #include "vm_server.h"
 
+#define VM_LOG_BYTES_MAX (64U << 10) /* that a server says */
+
 /* The end of a VM's log, of so many bytes at most (0: as many as there are); for free(). Returns a
  * status. */
 int vm_log_get(struct vm_server *server, const char *uid, uint64_t bytes_max, char **ret_log,

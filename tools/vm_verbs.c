@@ -281,14 +281,14 @@ int vm_wait(struct vm_server *server, const char *uid, const char *state, uint64
 }
 
 /* Whether it runs by now, which is waited for; or how it has ended. */
-static int look(struct vm_server *server, const struct vm *vm, bool *ret_runs)
+static int look(struct vm_server *server, const struct vm *vm, uint64_t wait_ms, bool *ret_runs)
 {
     struct vm_status now;
     char text[VM_END_BYTES];
     int status;
 
     vm_server_expect(server, VINE_SERVER_E_TIMED_OUT);
-    status = vm_wait(server, vm->uid, "running", LOOK_MS);
+    status = vm_wait(server, vm->uid, "running", wait_ms);
     vm_server_expect(server, VINE_SERVER_E_DONE);
     *ret_runs = status == STATUS_DONE;
     if (*ret_runs || vm_server_error(server) != VINE_SERVER_E_TIMED_OUT)
@@ -314,7 +314,7 @@ int vm_wait_running(struct vm_server *server, const struct vm *vm, uint64_t time
             message_error("%s: it does not run yet", vm->name);
             return STATUS_TRY_AGAIN;
         }
-        status = look(server, vm, &runs);
+        status = look(server, vm, timeout_ms - ms < LOOK_MS ? timeout_ms - ms : LOOK_MS, &runs);
     }
     return status;
 }

@@ -22,10 +22,12 @@ get() { debugfs -R "cat $1" $pool.img 2>/dev/null; }
 
 # Names, and what must be there.
 for name in a/.. .. . .hidden "a..b" "$(printf 'a\tb')" "gr$(printf '\303\274')n" "$(printf '%065d' 0)"; do
-    expect 1 "$vine" pool create -- "$name"
-    said 'NAME\|name is\|No such'
+    expect 2 "$vine" pool create -- "$name"
+    said 'name is'
 done
-expect 1 "$vine" pool create farm --size 1M
+expect 1 "$vine" pool create ./a/b
+said './a/b.img: its folder is not there'
+expect 2 "$vine" pool create farm --size 15M
 said 'at least 16 MiB'
 echo '{"version": 1, "limits": {"kernels": 1}}' >bad.json
 expect 1 "$vine" pool create farm --settings bad.json
@@ -78,7 +80,16 @@ refused() {
     clean
 }
 refused 'has a machine "zip" already' zip
-refused 'a name is 1 to 31' 'a b'
+for name in 'a b' a/b -x; do
+    expect 2 "$vine" pool add -- farm "$name"
+    said 'a name is 1 to 31'
+done
+expect 2 "$vine" pool add farm many --disk a=root --disk b=root --disk c=root --disk d=root --disk e=root \
+    --disk f=root --disk g=root --disk h=root --read-only-disk i=root
+said 'up to 8 disks'
+expect 2 "$vine" pool add farm odd --disk a/b=root
+said 'the disk "a/b": a name is 1 to 31'
+clean
 refused 'memory: is whole MiB' small --memory 1M
 refused 'auto: its configuration: autostart: is none of' auto --autostart sometimes
 expect 2 "$vine" pool add farm twice --disk root=root --disk root=kernel

@@ -69,8 +69,17 @@ expect 0 "$vine" vm initrd --pool farm zip --none
 clean
 is '.initrd == null'
 expect 1 "$vine" vm initrd --pool farm zip --none
+said 'the machine "zip" has no initrd'
+expect 1 "$vine" vm disk --pool farm zip nosuch --none
+said 'the machine "zip" has no disk "nosuch"'
+expect 2 "$vine" vm limits --pool farm zip
+said 'say which limit changes'
+expect 0 "$vine" vm limits --pool farm zip --processors 2 --json >told
+jq -e '.name == "zip" and (.uid | length) == 32' told >/dev/null || fail "limits: $(cat told)"
 expect 2 "$vine" vm initrd --pool farm zip
-expect 0 "$vine" vm rm --pool farm zip
+expect 0 "$vine" vm rm --pool farm zip --json >told
+jq -e 'length == 1 and .[0].name == "zip" and (.[0].uid | length) == 32' told >/dev/null ||
+    fail "rm: $(cat told)"
 clean
 "$vine" pool show farm --json | jq -e '.machines == []' >/dev/null || fail "is still there"
 

@@ -97,3 +97,15 @@ expect 0 "$vine" client ls -s run/control.sock --json >shown
 jq -e '.clients[0].vms == []' shown >/dev/null || fail "open: $(cat shown)"
 are_owned 'the pool is opened later'
 end_server
+# What the server may not have is told as that.
+mkdir -m 555 closed
+as_nobody=
+[ "$(id -u)" != 0 ] || as_nobody='chroot --userspec=65534:65534 /'
+mkdir -p "$HOME"
+chmod 755 "$scratch" "$HOME"
+# Where nobody can run the command that is not looked at.
+# shellcheck disable=SC2086
+if $as_nobody "$vine" server --help >/dev/null 2>&1; then
+    expect 77 $as_nobody "$vine" server --state "$scratch/closed/state" --runtime "$scratch/closed/run"
+    said 'closed/state: '
+fi

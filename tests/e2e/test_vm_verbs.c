@@ -187,8 +187,9 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     expect(0, "", "vine vm wait zip running -s alice");
     expect(75, "zip: the server says: not in this time",
            "vine vm wait zip off -s alice --timeout 10ms");
-    expect(1, "a state is off", "vine vm wait zip gone -s alice");
+    expect(2, "a state is off", "vine vm wait zip gone -s alice");
     expect(0, "the guest\nhas said this\n", "vine vm log zip -s alice");
+    expect(2, "from 1 B to 64 KiB", "vine vm log zip -s alice -n 1M");
     expect(0, "\"log\": \"this\\n\"", "vine vm log zip -s alice -n 5 --json");
     expect(0, "zip: off: stopped, that was it\n", "vine vm stop zip -s alice --timeout 2s");
     assert_int_equal(served->machines.stop_ms, 2000);
@@ -199,7 +200,7 @@ static void a_vm_is_made_shown_started_and_ended(void **state)
     expect(0, "",
            "echo '{\"memory\": \"64M\", \"text\": \"a;b\"}' | vine vm configure zip - -s alice");
     expect(0, "\"text\": \"a;b\"", "vine vm show zip -s alice --json");
-    expect(1,
+    expect(2,
            "zip: the server says: ", "echo '{\"memory\": []}' | vine vm configure zip - -s alice");
     expect(2, "x:2:", "echo '{' >x; vine vm configure zip x -s alice");
     expect(2, "unable to open x/y: ", "vine vm configure zip x/y -s alice");
@@ -217,7 +218,13 @@ static void its_files_and_limits_are_changed_while_it_is_off(void **state)
     (void)state;
     expect(0, "", "printf kernel >k; vine vm create zip -s alice && vine vm ls -s alice");
     expect(1, "the VM has no kernel", "vine vm start zip -s alice");
-    expect(0, "\"vm\": \"zip\"", "vine vm kernel zip k -s alice --json");
+    expect(0, "{\n  \"name\": \"zip\",\n  \"uid\": \"", "vine vm kernel zip k -s alice --json");
+    expect(0, "{\n  \"name\": \"zip\",\n  \"uid\": \"",
+           "vine vm limits zip --processors 1 -s alice --json");
+    expect(0, "", "vine vm show zip -s alice --json");
+    assert_null(strstr(said, "limits"));
+    expect(2, "say which limit changes", "vine vm limits zip -s alice");
+    expect(2, "the disk \"a/b\": a name is", "vine vm disk zip a/b k -s alice");
     expect(0, "", "vine vm initrd zip k -s alice && vine vm disk zip root k -s alice");
     expect(2, "`root` alone", "vine vm disk zip data k -s alice");
     expect(2, "takes no file away", "vine vm initrd zip --none -s alice");
@@ -231,7 +238,7 @@ static void its_files_and_limits_are_changed_while_it_is_off(void **state)
     expect(1, "zip: the server says: the VM runs", "vine vm disk zip root k -s alice");
     expect(1, "zip: the server says: the VM runs", "vine vm limits zip --memory 1G -s alice");
     expect(0, "", "vine vm kill zip -s alice");
-    expect(0, "\"name\": \"zip\"", "vine vm rm zip -s alice --json");
+    expect(0, "[\n  {\n    \"name\": \"zip\",\n    \"uid\": \"", "vine vm rm zip -s alice --json");
     assert_int_equal(served->registry.count, 0);
     expect(1, "there is no VM \"zip\"", "vine vm rm zip -s alice");
 }
@@ -314,9 +321,23 @@ static void who_may_not_look_for_a_vm_says_its_uid(void **state)
     expect(0, "", "vine vm rm $(cat uid) -s may.sock");
 }
 
+static void what_passes_by_itself_may_be_tried_again(void **state)
+{
+    (void)state;
+    make_zip();
+    expect(0, "", "vine vm start zip -s alice");
+    served->machines.hangs = true;
+    expect(0, "", "vine vm stop zip -s alice --no-wait");
+    expect(75, "zip: the server says: the VM is stopping", "vine vm start zip -s alice");
+    expect(75, "zip: the server says: the VM is stopping", "vine vm rm zip -s alice");
+    served->machines.hangs = false;
+    expect(0, "", "vine vm kill zip -s alice && vine vm start zip -s alice");
+}
+
 static void what_is_refused_is_not_there(void **state)
 {
     (void)state;
+    expect(2, "does not begin with `-`", "vine vm create -s alice -- -x");
     expect(0, "", "head -c 2000 /dev/zero >k; truncate -s 4G large");
     expect(1, "larger than a kernel may be", "vine vm create zip -s alice --kernel k");
     expect(0, "", "vine vm ls -s alice");
@@ -748,6 +769,7 @@ int main(void)
         TEST(a_configuration_that_cannot_be_read_is_not_taken_for_an_empty_one),
         TEST(what_is_not_permitted_is_told_apart_from_what_fails),
         TEST(who_may_not_look_for_a_vm_says_its_uid),
+        TEST(what_passes_by_itself_may_be_tried_again),
         TEST(what_is_refused_is_not_there),
         TEST(who_may_do_all_sees_all),
         TEST(who_may_not_see_its_permissions_has_them_all_the_same),

@@ -26,7 +26,8 @@
 #define VINE__POOL_NAME_RULE                                                                       \
     "a pool's name is 1 to 64 printable ASCII characters without `/` and `..`, and does not "      \
     "begin with `.` or `-`"
-#define VINE__VM_NAME_RULE     "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`, and not `.` or `..`"
+#define VINE__VM_NAME_RULE "a name is 1 to 31 of A-Z, a-z, 0-9, `.`, `_`, `-`, and not `.` or `..`"
+
 #define VINE__VM_NEW_NAME_RULE VINE__VM_NAME_RULE "; a VM's does not begin with `-`"
 
 /* Files of a pool: below its image's root. */
@@ -42,7 +43,7 @@ bool vine__path_is_plain(const char *path);
 bool vine__pool_is_name(const char *name);
 bool vine__vm_is_name(const char *name);
 
-/* Whether a VM may get this name: none that is taken for an option. Those that there are keep it. */
+/* Whether a VM may get this name, which is not taken for an option. Older ones stay. */
 bool vine__vm_is_new_name(const char *name);
 
 /* 32 lower-case hexadecimal digits. */
