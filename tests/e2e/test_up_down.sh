@@ -153,7 +153,7 @@ at_the_console() {
 verbs_on_a_machine() {
     tells vm show app
     uid=$(jq -r .uid shown)
-    "$vine" vm events --count 3 --json -s "$control" >events &
+    "$vine" vm events --count 4 --json -s "$control" >events &
     telling=$!
     # Whoever begins to listen may miss the first time.
     while kill -0 "$telling" 2>/dev/null; do
@@ -161,7 +161,7 @@ verbs_on_a_machine() {
     done
     tells vm restart app --timeout 1ms
     wait "$telling" || fail "$turn: no events"
-    jq -s -e --arg uid "$uid" 'length == 3 and all(.uid == $uid) and any(.state == "starting")' events >shown ||
+    jq -s -e --arg uid "$uid" 'length == 4 and all(.uid == $uid) and any(.state == "starting")' events >shown ||
         fail "$turn: events: $(cat events)"
     tells vm kill app
     shows '.[0].ended_by == "killed"'
