@@ -7,16 +7,13 @@
  *
  *   bench_vms [ROUNDS]    21 without
  */
-#include "bench.h"
+#include "vms_server.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 
 #include "../tests/unit/vmm/engine/fake_qemu.h"
 #include "vmm/pool/change.h"
@@ -25,13 +22,9 @@
 #define VMS          200
 #define ROUNDS_MAX   199
 #define KERNEL_BYTES 4096
-#define ANSWER_MAX   (64 << 10)
 #define UID_DIGITS   32
-#define PATH_BYTES   160
 
-static char folder[] = "/tmp/vine-bench-XXXXXX";
 static char uids[VMS][UID_DIGITS + 1];
-static pid_t server;
 static size_t rounds = 21;
 static double took_ms[ROUNDS_MAX], bare_ms[ROUNDS_MAX];
 
@@ -39,16 +32,6 @@ static double took_ms[ROUNDS_MAX], bare_ms[ROUNDS_MAX];
 static bool hangs(const char *uid)
 {
     return uid[0] < '8';
-}
-
-static const char *at(const char *name)
-{
-    static char paths[4][PATH_BYTES];
-    static int next;
-    char *const path = paths[next++ % 4];
-
-    (void)snprintf(path, PATH_BYTES, "%s/%s", folder, name);
-    return path;
 }
 
 static void pool_check(int error, const struct vine__problem *problem)
@@ -87,7 +70,7 @@ static struct vine__pool *load(enum vine__pool_use use)
     struct vine__problem problem = {.text = ""};
     struct vine__pool *pool;
 
-    pool_check(vine__pool_open(folder, "many", use, &pool, &problem), &problem);
+    pool_check(vine__pool_open(vms_folder(), "many", use, &pool, &problem), &problem);
     pool_check(vine__pool_mount(pool, NULL, &problem), &problem);
     pool_check(vine__pool_load(pool, &contents, &problem), &problem);
     for (uint32_t i = 0; i < contents->usable_count; i++)
@@ -101,7 +84,7 @@ static void make_pool(void)
     struct vine__pool_change *change;
     struct vine__pool *pool;
 
-    pool_check(vine__pool_create(folder, "many", 64 << 20, NULL, &problem), &problem);
+    pool_check(vine__pool_create(vms_folder(), "many", 64 << 20, NULL, &problem), &problem);
     pool = load(VINE__POOL_OWN);
     pool_check(vine__pool_change_begin(pool, &change, &problem), &problem);
     fill(change, &problem);
@@ -120,7 +103,7 @@ static double read_files(void)
 
         (void)snprintf(name, sizeof(name), "plain-%d", i);
 
-        const int fd = open(at(name), O_RDONLY | O_CLOEXEC);
+        const int fd = open(vms_at(name), O_RDONLY | O_CLOEXEC);
 
         bench_require(fd >= 0 && read(fd, bytes, sizeof(bytes)) > 0, "a file");
         (void)close(fd);
@@ -135,7 +118,7 @@ static void make_files(void)
 
         (void)snprintf(name, sizeof(name), "plain-%d", i);
 
-        FILE *const file = fopen(at(name), "w");
+        FILE *const file = fopen(vms_at(name), "w");
 
         bench_require(file != NULL && fputs("{\"version\": 1, \"name\": \"vm\"}", file) >= 0,
                       "a file");
@@ -171,86 +154,15 @@ static void measure_load(void)
 
 /* ---- the server ------------------------------------------------------------------------------ */
 
-static int reach(void)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", at("run/control.sock"));
-    for (int tries = 0; connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0;) {
-        bench_require(++tries < 6000 && waitpid(server, NULL, WNOHANG) == 0, "the server");
-        (void)poll(NULL, 0, 10);
-    }
-    return fd;
-}
-
-static void start_server(void)
-{
-    char self[PATH_BYTES], program[PATH_BYTES + 32];
-    const ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    FILE *const file = fopen(at("conf"), "w");
-
-    bench_require(length > 0 && file != NULL, "the configuration");
-    self[length] = '\0';
-    (void)fprintf(file,
-                  "{\"version\": 1, \"accelerator\": \"tcg\", \"console_links\": \"runtime\", "
-                  "\"qemu\": \"%s\", \"pools\": [\"%s\"]}",
-                  self, at("many"));
-    (void)fclose(file);
-    *strrchr(self, '/') = '\0';
-    (void)snprintf(program, sizeof(program), "%s/../vine-server", self);
-    server = fork();
-    bench_require(server >= 0, "fork");
-    if (server == 0) {
-        (void)execl(program, program, "--quiet", "--config", at("conf"), "--state", at("state"),
-                    "--runtime", at("run"), (char *)NULL);
-        perror(program);
-        _exit(1);
-    }
-}
-
-/* What is answered begins with the request's line and the status line of success; a failure has no
- * more than those two. */
-static bool is_well(const char *answer, size_t size)
-{
-    const char *const status = memchr(answer, '\n', size);
-
-    return status != NULL && size - (size_t)(status - answer) >= 3 &&
-           strncmp(status, "\n0\n", 3) == 0;
-}
-
-/* What is answered is of this many lines, of which none has a string with a newline. Returns its
- * size. */
-static size_t ask(int fd, const char *request, int line_count)
-{
-    static char answer[ANSWER_MAX];
-    size_t size = 0;
-    int lines = 0;
-
-    bench_require(write(fd, request, strlen(request)) == (ssize_t)strlen(request), "a request");
-    while (lines < line_count && (lines < 2 || is_well(answer, size))) {
-        const ssize_t got = read(fd, answer + size, sizeof(answer) - size);
-
-        bench_require(got > 0, "an answer");
-        for (ssize_t i = 0; i < got; i++)
-            lines += answer[size++] == '\n';
-    }
-    if (!is_well(answer, size)) {
-        (void)fprintf(stderr, "`%s` was answered with `%.*s`\n", request, (int)size, answer);
-        exit(1);
-    }
-    return size;
-}
-
 static size_t ask_states(int fd)
 {
-    return ask(fd, "112,1\n", 3);
+    return strlen(vms_ask(fd, "112,1\n", 3));
 }
 
 /* As many bytes over a bare socket, there and back. */
 static double echo(size_t size)
 {
-    static char bytes[ANSWER_MAX];
+    static char bytes[VMS_ANSWER_BYTES];
     int ends[2];
 
     bench_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
@@ -290,7 +202,7 @@ static void print_memory(const char *what)
     char path[64], line[128];
     double kib = 0;
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)server);
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)vms_server());
 
     FILE *const file = fopen(path, "r");
 
@@ -312,7 +224,7 @@ static void ask_of(int fd, const char *command, const char *uid, const char *res
     char request[128];
 
     (void)snprintf(request, sizeof(request), "%s,1\n%d,%.32s\n%s", command, UID_DIGITS, uid, rest);
-    (void)ask(fd, request, line_count);
+    (void)vms_ask(fd, request, line_count);
 }
 
 /* All are started; those that hang are told to stop, which they do not hear. */
@@ -337,13 +249,12 @@ static void end_server(int fd)
         ask_of(fd, "123", uids[i], "3,off\n60000\n", 3);
     }
     (void)close(fd);
-    (void)kill(server, SIGTERM);
-    (void)waitpid(server, NULL, 0);
+    vms_end();
 }
 
 int main(int argc, char **argv)
 {
-    char text[BENCH_TEXT_MAX], command[64];
+    char text[BENCH_TEXT_MAX];
     int fd;
 
     if (argc > 2 && strcmp(argv[1], "-name") == 0) {
@@ -352,15 +263,14 @@ int main(int argc, char **argv)
     }
     if (argc > 1)
         rounds = strtoul(argv[1], NULL, 10);
-    bench_require(rounds > 0 && rounds <= ROUNDS_MAX && mkdtemp(folder) != NULL &&
-                      chmod(folder, 0711) == 0, /* root's QEMU is another user */
-                  "a folder");
+    bench_require(rounds > 0 && rounds <= ROUNDS_MAX, "rounds");
+    vms_begin();
     make_pool();
     bench_table_begin("200 virtual machines",
                       "The server on one core, over its control socket; QEMU is a fake.");
     measure_load();
-    start_server();
-    fd = reach();
+    vms_start("many", 64);
+    fd = vms_reach("run/control.sock");
     measure_states(fd, "states of all, which are off");
     print_memory("memory of the server, all off");
 
@@ -371,6 +281,5 @@ int main(int argc, char **argv)
     print_memory("memory of the server, all running");
     bench_table_end();
     end_server(fd);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command) == 0 ? 0 : 1;
+    return 0;
 }
