@@ -82,7 +82,7 @@ static const char *const fish =
     "# fish completion for vine; made by `vine help --completion fish`\n"
     "function __vine_complete\n"
     "    set -l before (commandline -opc)\n"
-    "    set -l typed (commandline -ct)\n"
+    "    set -l typed (commandline -ct | string unescape)\n"
     "    set -l replies (command $before[1] help --complete -- $before[2..-1] \"$typed\" "
     "2>/dev/null)\n"
     "    set -l kept (string match -r '^.*=' -- \"$typed\")\n"

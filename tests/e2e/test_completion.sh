@@ -162,32 +162,47 @@ cat >bin/vine <<STUB
 printf '%s|' "\$@" >>'$scratch/typed'
 STUB
 chmod 755 bin/vine
+mkdir zsh
 printf 'PATH=%s/bin:$PATH\n. %s/complete.bash\n' "$scratch" "$scratch" >bashrc
+printf 'PATH=%s/bin:$PATH\nautoload -U compinit\ncompinit -u -D\n. %s/complete.zsh\n' \
+    "$scratch" "$scratch" >zsh/.zshrc
 
-# typed KEYS WORDS: with a tab behind the keys the command has these words, each with a | behind it.
+# shell NAME: what it does with the lines that are typed.
+shell() {
+    case $1 in
+    bash) INPUTRC=/dev/null TERM=dumb script -qec 'bash --noprofile --rcfile bashrc -i' /dev/null ;;
+    zsh) ZDOTDIR=$scratch/zsh TERM=dumb script -qec 'zsh --no-global-rcs -i' /dev/null ;;
+    esac
+}
+
+# typed SHELL KEYS WORDS: with a tab behind the keys the command has these words, each with a |
+# behind it; whether there is a slash behind a folder is the shell's affair.
 typed() {
     rm -f typed
-    printf 'vine %s\t\nexit\n' "$1" >keys
-    INPUTRC=/dev/null TERM=dumb script -qec 'bash --noprofile --rcfile bashrc -i' /dev/null \
-        <keys >screen 2>&1 || fail "$1: $(cat screen)"
-    [ "$(cat typed)" = "$2" ]
+    printf 'vine %s\t\nexit\n' "$2" >keys
+    shell "$1" <keys >screen 2>&1 || fail "$1, $2: $(cat screen)"
+    [ "$(sed 's,/|,|,g' typed)" = "$3" ]
 }
-completes() { typed "$@" || fail "$1 became $(cat typed) instead of $2: $(cat screen)"; }
+completes() { typed "$shell" "$@" || fail "$shell: $1 became $(cat typed) instead of $2: $(cat screen)"; }
 
-has_keys=yes
-for program in bash script; do
-    command -v $program >/dev/null || { echo "skipped: no $program, so no keys are typed"; has_keys=; }
+shells=
+for shell in bash zsh; do
+    if command -v $shell >/dev/null && command -v script >/dev/null; then
+        shells="$shells $shell"
+    else
+        echo "skipped: no keys are typed into $shell, for want of it or of script"
+    fi
 done
-if [ -n "$has_keys" ]; then
-    echo >root.ext4
-    echo >'a folder/a file.json'
+echo >root.ext4
+echo >'a folder/a file.json'
+for shell in $shells; do
     completes ru 'run|'
     completes 'run --su' 'run|--sums|'
     completes 'guest bui' 'guest|build|'
     completes 'pool show ./f' 'pool|show|./farm.img|'
     completes 'up -s none f' 'up|-s|none|farm.img|'
     completes 'pool rm ./f' 'pool|rm|./farm.img|'
-    completes 'pool ls a' 'pool|ls|a folder/|'
+    completes 'pool ls a' 'pool|ls|a folder|'
     completes 'vm disk x root ro' 'vm|disk|x|root|root.ext4|'
     completes 'vm kernel x ~/../ro' "vm|kernel|x|$HOME/../root.ext4|"
     completes 'guest run a\ folder/a' 'guest|run|a folder/a file.json|'
@@ -198,6 +213,23 @@ if [ -n "$has_keys" ]; then
     completes 'pool add farm x --disk root=ro' 'pool|add|farm|x|--disk|root=root.ext4|'
     completes 'client add -p view,run-' 'client|add|-p|view,run-all|'
     completes 'run sha256 -a pci:auto ro' 'run|sha256|-a|pci:auto|root.ext4|'
+done
+
+# One shell says itself what a line may become.
+becomes() {
+    PATH=$scratch/bin:$PATH fish --no-config -c '. complete.fish; complete -C $argv[1]' "vine $1" >shown
+    [ "$(cut -f 1 shown)" = "$2" ] || fail "fish: $1 may become $(cat shown) instead of $2"
+}
+if command -v fish >/dev/null; then
+    becomes 'run --su' --sums
+    becomes 'up -s none f' farm.img
+    becomes 'pool ls a' 'a folder/'
+    becomes 'vm disk x root ro' root.ext4
+    becomes 'guest run a\ folder/a' 'a folder/a file.json'
+    becomes 'guest run "a folder/a' 'a folder/a file.json'
+    becomes 'server --accelerator=k' --accelerator=kvm
+    becomes 'server --config=ro' --config=root.ext4
+    becomes 'client add -p view,run-' view,run-all
 fi
 
 # ---- names that a server has -----------------------------------------------------------------------
@@ -225,7 +257,7 @@ until_true answers "up -s $socket" farm
 beside 'files .img' farm
 mkdir elsewhere
 (cd elsewhere && until_true answers "down -s ../$socket" "$scratch/farm")
-[ -z "$has_keys" ] || until_true typed "vm stop -s $socket z" "vm|stop|-s|$socket|zip|"
+for shell in $shells; do until_true typed "$shell" "vm stop -s $socket z" "vm|stop|-s|$socket|zip|"; done
 
 # One that does not answer is not waited for.
 kill -STOP "$server"
