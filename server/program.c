@@ -106,9 +106,14 @@ static void print_event(const char *event, const struct vine__vm *vm, const char
 static void hear_of_states(struct vine__watcher *watcher, const struct vine__vm *vm)
 {
     char room[VINE__VM_END_BYTES];
+    const char *const text = vine__vm_is_off(vm) ? vine__vm_end_text(vm, room) : "";
 
     (void)watcher;
-    print_event("vm", vm, vine__vm_is_off(vm) ? vine__vm_end_text(vm, room) : NULL);
+    print_event("vm", vm, text);
+    /* What is on its way somewhere is told when it is there. */
+    if (vm->state != VINE__VM_STARTING && vm->state != VINE__VM_STOPPING)
+        message_note("VM %s: %s%s%s", vm->facts.name, vine__vm_state_word(vm->state),
+                     text[0] != '\0' ? ": " : "", message_escape(text));
     if (vm->state == VINE__VM_OFF && own.stops_vms)
         vine_work_post(&own.stopped);
 }

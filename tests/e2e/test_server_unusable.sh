@@ -13,7 +13,7 @@ socket=$scratch/run/control.sock
 # is_told HOW: in the log, and as an event, of the one alone.
 is_told() {
     grep -q "zip: .*_vmcfg.cfg: No such file" serving || fail "$1: not told: $(cat serving)"
-    ! grep -q 'app: ' serving || fail "$1: told of app: $(cat serving)"
+    ! grep -q '^vine server: app: ' serving || fail "$1: told of app: $(cat serving)"
     jq -s -e 'map(select(.event == "note")) | length == 1 and .[0].name == "zip" and .[0].state == "off" and
         (.[0].text | test("_vmcfg.cfg: No such file"))' events >/dev/null || fail "$1: no event: $(cat events)"
 }
