@@ -195,13 +195,12 @@ int vine_pipe_open(const char *address, const struct vine_pipe_options *options,
 
 /* ---- closing -------------------------------------------------------------------------------- */
 
-/* Of a pipe that is over our board says so, though nobody is there to be told: whoever comes to the
- * other end next finds no application that waits. What we have said before stands. */
-static void show_closed(struct vine_pipe *pipe)
+void vine__pipe_show_closed(struct vine_pipe *pipe)
 {
     uint32_t *const closed = &pipe->half.layout->board.closed.value;
 
-    if (vine__load_relaxed_u32(closed) == 0)
+    /* Where a device of ours was, there may be another one by now. */
+    if (vine__link_held(&pipe->link) && vine__load_relaxed_u32(closed) == 0)
         vine__store_release_u32(closed, VINE_ECLOSED); /* B5 pairs with B6 */
 }
 
@@ -233,7 +232,7 @@ void vine_pipe_close(struct vine_pipe *pipe)
         if (vine__load_relaxed_u32(&pipe->status) == 0)
             pipe->link.operations->bye(&pipe->link, -VINE_ECLOSED, "closed by the application");
         else
-            show_closed(pipe);
+            vine__pipe_show_closed(pipe);
         for (uint32_t i = 0; i < pipe->channel_count; i++)
             vine__channel_destroy(pipe->channels[i]);
         vine__pipe_forget_sharers(pipe);
@@ -292,7 +291,7 @@ void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *
     if (is_first && tell)
         pipe->link.operations->bye(&pipe->link, error, why);
     else if (is_first && !is_renewed)
-        show_closed(pipe);
+        vine__pipe_show_closed(pipe);
     pthread_mutex_unlock(&pipe->link_lock);
     if (!is_first)
         return;

@@ -368,6 +368,10 @@ struct vine_pipe {
 /* End the pipe for a reason, which is logged; the first one counts. `tell`: the appliance, too. */
 void vine__pipe_break(struct vine_pipe *pipe, int error, bool tell, const char *why);
 
+/* Of a pipe that is over our board says so, though nobody is there to be told: whoever comes to the
+ * other end next finds no application that waits. What we have said before stands. */
+void vine__pipe_show_closed(struct vine_pipe *pipe);
+
 /* Take what the appliance sent over the link, and see whether it lives and serves. Returns 0 or why
  * the pipe is over. Any thread; not with the pipe's lock. */
 int vine__pipe_look(struct vine_pipe *pipe);

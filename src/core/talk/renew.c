@@ -417,6 +417,7 @@ static int attempt(struct vine_pipe *pipe)
     if (error != -ENODEV && !is_patience_over(renewal))
         return VINE__RENEWED_SOON;
     say(pipe, VINE_LOG_WARNING, "is over", why.text);
+    vine__pipe_show_closed(pipe);
     set_status(pipe, renewal->error);
     return renewal->error;
 }

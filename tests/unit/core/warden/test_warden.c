@@ -264,6 +264,28 @@ static void who_closes_a_pipe_that_was_lost_is_not_told_of(void **state)
     vine__warden_close(theirs);
 }
 
+static void who_has_waited_in_vain_shows_that_nobody_waits(void **state)
+{
+    const struct vine_pipe_options options = {
+        .size_bytes = sizeof options,
+        .connect_timeout_ns = LIMIT,
+        .log = keep_quiet,
+        .reconnect_ns = 1,
+    };
+    const pid_t pid = start(be_appliance);
+    struct vine_pipe *pipe = NULL;
+
+    (void)state;
+    fake_use(&host, 0);
+    assert_int_equal(vine_pipe_open("pci:zip", &options, &pipe), 0);
+    kill_it(pid);
+    fake_say(&host, 0, 1, VINE_STATUS_LOST, VINE_STATUS_REASON_CRASH);
+    while (vine_pipe_status(pipe) != -VINE_EPEERLOST)
+        sched_yield();
+    assert_int_equal(fake_half(&host, 0, 0)->board.closed.value, VINE_ECLOSED);
+    vine_pipe_close(pipe);
+}
+
 /* Of what others have written there, nothing is read as a board, and nothing is changed. */
 static void memory_that_holds_no_half_is_left_alone(void **state)
 {
@@ -468,6 +490,7 @@ int main(void)
         WATCHED(who_came_and_went_between_two_looks_is_told_of_too),
         WATCHED(who_said_farewell_is_not_told_of_again),
         WATCHED(who_closes_a_pipe_that_was_lost_is_not_told_of),
+        WATCHED(who_has_waited_in_vain_shows_that_nobody_waits),
         WATCHED(memory_that_holds_no_half_is_left_alone),
         WATCHED(a_child_of_the_dead_keeps_no_end),
         WATCHED(looks_at_an_end_that_nobody_has_map_nothing_anew),
