@@ -22,7 +22,7 @@ vm() {
 }
 # lines VM PATTERN: how many its console has of these.
 lines() {
-    vm log "$1" --bytes 1048576 >"$1.log" || fail "no log of $1"
+    vm log "$1" --bytes 64K >"$1.log" || fail "no log of $1"
     tr -d '\r' <"$1.log" | grep -ac "^$2" || :
 }
 # comes VM PATTERN COUNT
