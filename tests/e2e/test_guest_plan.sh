@@ -46,7 +46,7 @@ refuses 'is a power of two' "{$two, \"links\": [{\"name\": \"l\", \"application\
 refuses 'links_max: is 0' "{$two, \"links_max\": 0, \"links\": [{\"name\": \"l\",
     \"application\": \"a\", \"appliance\": \"b\"}]}"
 # What the engine would refuse is told here, with the file, and before anything is tried.
-names='is 1 to 32 '
+names='is 1 to 3[12] '
 refuses "plan.json: machines\[0\]: a machine's name $names" '{"machines": [{"name": "a b"}]}'
 refuses 'plan.json: machines\[0\]: memory is whole MiB, at least 128' \
     '{"machines": [{"name": "a", "memory": "64M"}]}'
